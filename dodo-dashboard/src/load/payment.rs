@@ -1,4 +1,7 @@
-use dodo_core::{EventKind, attribution::AttributionRecord};
+use dodo_core::{
+    EventKind,
+    attribution::{AttributionRecord, AttributionStep},
+};
 use dodo_ledger::{
     Error,
     query::{ExplainedRecord, ObjectEvent},
@@ -27,7 +30,13 @@ impl Loader<'_> {
             .map_or(self.unit, |money| Unit { currency: money.currency, exponent: money.exponent });
         let mut parts = vec![kind_of(&record.kind)];
         parts.extend(self.products(record));
-        let mut blocks = vec![Block::Note { text: credit(charge), link: None, is_warning: false }];
+        let mut text = credit(charge);
+        let winner = self.winner(record).await?.map(|id| {
+            text.push_str(" The payment that won this customer:");
+            let to = self.question.about(Page::Payment, &id);
+            (id, to)
+        });
+        let mut blocks = vec![Block::Note { text, link: winner, is_warning: false }];
         blocks.push(Block::Cards(vec![
             Block::Facts {
                 title: "Money".to_owned(),
@@ -63,6 +72,16 @@ impl Loader<'_> {
         }
         let heading = format!("{} · {}", parts.join(" · "), explained.payment_id);
         Ok(Sheet { heading, blocks, ..Sheet::default() })
+    }
+
+    /// The earlier payment that has the attribution of this one by a visit of its own. `None`: this one has it.
+    async fn winner(&self, record: &AttributionRecord) -> Result<Option<String>, Error> {
+        let Some(earlier) = origin(record) else { return Ok(None) };
+        // The first charge of a subscription can have it from an earlier purchase.
+        let explained = self.settings.ledger.explain(&earlier).await?;
+        let charge = explained.as_ref().and_then(|explained| explained.records.first());
+        let first = charge.and_then(|charge| origin(&charge.record));
+        Ok(Some(first.unwrap_or(earlier)))
     }
 
     pub(super) fn unknown(&self, what: &str, id: &str) -> Sheet {
@@ -168,7 +187,7 @@ impl Loader<'_> {
             let first = events.iter().find_map(paid).filter(|first| *first != record.payment_id);
             if let Some(first) = first {
                 let to = self.question.about(Page::Payment, &first);
-                facts.push(("Its first charge", Cell::text(first), Some(to)));
+                facts.push(("Its first paid charge", Cell::text(first), Some(to)));
             }
         }
         for (name, value) in [
@@ -221,6 +240,16 @@ fn reason(each: &ExplainedRecord) -> Option<String> {
     let found =
         begins("Not attributed").or_else(|| begins("Campaign: ")).or(each.sentences.first());
     found.cloned()
+}
+
+/// The payment from which a charge takes its campaign or visitor.
+fn origin(charge: &AttributionRecord) -> Option<String> {
+    let campaign = charge.campaign.as_ref().map(|found| (found.step, &found.from));
+    let visitor = charge.visitor.as_ref().map(|found| (found.step, &found.from));
+    let (step, from) = campaign.or(visitor)?;
+    let is_earlier =
+        matches!(step, AttributionStep::SubscriptionRecord | AttributionStep::CustomerRecord);
+    (is_earlier && from.starts_with("pay_")).then(|| from.clone())
 }
 
 /// The sentence above everything else.

@@ -9,7 +9,10 @@ use jiff::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{Act, disputed, each_store, opened, paid, refunded};
+use crate::{
+    html::text,
+    world::{Act, ago, charged, customer, disputed, each_store, opened, paid, refunded},
+};
 
 /// Query, table, row and column, and the value of this cell.
 type WorkedCell = (&'static str, &'static str, &'static str, &'static str, fn() -> Value);
@@ -378,6 +381,43 @@ async fn pages_show_worked_rows() {
                 let query = full(query);
                 assert!(world.get(&query).await.contains(text), "{}: {query}: {text}", row.name);
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewal_names_the_payment_that_won_the_customer() {
+    let of = |name: &str, session: Option<&str>| json!({ "customer": customer(name), "checkout_session_id": session });
+    let visit = json!({ "campaign": { "source": "newsletter", "campaign_id": "spring" } });
+    let acts = [
+        // A trial of nothing has the visit; the first paid charge follows.
+        opened("cks_trial", ago(99), &visit),
+        charged("pay_trial", "sub_a", ago(98), (0, 0), &of("a", Some("cks_trial"))),
+        charged("pay_first", "sub_a", ago(50), (1900, 0), &of("a", None)),
+        charged("pay_renewal", "sub_a", ago(20), (1900, 0), &of("a", None)),
+        // A purchase has the visit; the same customer subscribes later.
+        opened("cks_book", ago(99), &visit),
+        paid("pay_book", ago(98), (900, 0), of("b", Some("cks_book"))),
+        charged("pay_start", "sub_b", ago(50), (1900, 0), &of("b", None)),
+        charged("pay_later", "sub_b", ago(20), (1900, 0), &of("b", None)),
+    ];
+    each_store("renewal_names_the_payment", "UTC", async |world| {
+        world.happen(&acts).await;
+        for (payment, winner) in [
+            ("pay_trial", None),
+            ("pay_first", Some("pay_trial")),
+            ("pay_renewal", Some("pay_trial")),
+            ("pay_book", None),
+            ("pay_start", Some("pay_book")),
+            ("pay_later", Some("pay_book")),
+        ] {
+            let shown = world.get(&format!("?page=payment&id={payment}")).await;
+            let said = text(&shown);
+            assert!(said.contains("Credited to newsletter / spring."), "{payment}");
+            let named = said.split_once("The payment that won this customer: ");
+            let named = named.and_then(|(_, rest)| Some(rest.split_once("Money")?.0));
+            assert_eq!(named, winner, "{payment}");
         }
     })
     .await;
