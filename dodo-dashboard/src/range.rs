@@ -6,7 +6,7 @@ use jiff::{
     civil::{Date, DateTime},
 };
 
-use crate::question::{Interval, Period, Preset, Question, Versus};
+use crate::question::{Interval, Page, Period, Preset, Question, Versus};
 
 /// The most columns of a chart.
 const MOST_COLUMNS: usize = 120;
@@ -175,6 +175,11 @@ impl Question {
     /// The question about one column of the chart.
     pub(crate) fn zoomed(&self, bucket: &Bucket, interval: Interval) -> Self {
         let mut other = self.at_the_top();
+        if self.page == Page::Subscriptions {
+            // A month of the churn, which the other pages do not have.
+            other.month = Some(bucket.starts.date());
+            return other;
+        }
         other.period = bucket.period(interval);
         other.interval = None;
         other

@@ -275,22 +275,21 @@ impl Loader<'_> {
         table.with_rows(rows.collect())
     }
 
-    /// The days of the table of losses: the chosen ones, or the last full month.
+    /// The days of the table of losses: the chosen month or days, or the last full month.
     fn lost_range(&self, months: &[MrrMonth]) -> Range {
-        match (self.question.period, months.iter().rev().nth(1)) {
-            (Period::Preset(_), Some(month)) => month.bucket.range,
+        let zone = self.now.time_zone();
+        match (self.question.month, self.question.period, months.iter().rev().nth(1)) {
+            (Some(first), ..) => Range::from_days(first, first.last_of_month(), zone),
+            (None, Period::Preset(_), Some(month)) => month.bucket.range,
             _ => self.range,
         }
     }
 
     /// Links to the losses of each month of the charts.
     fn months_of_losses(&self, months: &[MrrMonth], lost: Range) -> Block {
-        let zone = self.now.time_zone();
-        let choices = months.iter().map(|month| {
-            let first = zone.to_datetime(month.bucket.range.from).date();
-            let mut to = self.question.at_the_top();
-            to.period = Period::Days(first, first.last_of_month());
-            (first.strftime("%b %Y").to_string(), to, month.bucket.range.from == lost.from)
+        let choices = self.buckets_of(months).into_iter().zip(months).map(|(bucket, month)| {
+            let to = self.question.zoomed(&bucket, Interval::Month);
+            (bucket.name(Interval::Month), to, month.bucket.range.from == lost.from)
         });
         Block::Choice { label: "Month of the churn", choices: choices.collect() }
     }

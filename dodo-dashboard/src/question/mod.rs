@@ -9,6 +9,7 @@ mod print;
 mod values;
 
 use dodo_core::money::Currency;
+use jiff::civil::Date;
 
 pub(crate) use self::{
     notice::Notice,
@@ -44,6 +45,8 @@ pub(crate) struct Question {
     pub(crate) search: Option<String>,
     /// The payment, person or subscription of a page about one.
     pub(crate) id: Option<String>,
+    /// The first day of the month of the churn by plan. It leaves the period of the other pages as it is.
+    pub(crate) month: Option<Date>,
     /// `None`: live money, or test money if there is no other.
     pub(crate) mode: Option<Mode>,
     pub(crate) format: Format,
@@ -68,7 +71,7 @@ impl Question {
     pub(crate) fn on(&self, page: Page) -> Self {
         let mut other = self.at_the_top();
         other.page = page;
-        (other.id, other.search) = (None, None);
+        (other.id, other.search, other.month) = (None, None, None);
         (other.sort, other.ascending) = (Sort::default(), false);
         other
     }

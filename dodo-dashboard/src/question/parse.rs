@@ -19,9 +19,9 @@ pub(crate) struct Parsed {
 pub(crate) struct Unanswerable;
 
 /// The parameters, in the order of their names.
-pub(super) const NAMES: [&str; 20] = [
-    "at", "by", "cur", "dir", "format", "from", "id", "int", "is", "mode", "not", "page", "part",
-    "preset", "q", "range", "sort", "table", "to", "vs",
+pub(super) const NAMES: [&str; 21] = [
+    "at", "by", "cur", "dir", "format", "from", "id", "int", "is", "mode", "month", "not", "page",
+    "part", "preset", "q", "range", "sort", "table", "to", "vs",
 ];
 
 /// The most notices that a page shows.
@@ -114,6 +114,10 @@ impl Reader {
             "int" => choose!(Interval, |q: &mut Question, value| q.interval = Some(value)),
             "is" | "not" => self.condition(name, &value),
             "mode" => choose!(Mode, |q: &mut Question, value| q.mode = Some(value)),
+            "month" => match day(&format!("{value}-01")) {
+                Some(first) => self.question.month = Some(first),
+                None => self.unknown_value(name, &value, "a month such as 2026-11".to_owned()),
+            },
             "page" => choose!(Page, |q: &mut Question, value| q.page = value),
             "part" if value == "live" => self.question.live = true,
             "part" => self.unknown_value(name, &value, "live".to_owned()),

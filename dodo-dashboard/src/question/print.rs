@@ -29,6 +29,10 @@ impl fmt::Display for Question {
         for (name, excluded) in [("is", false), ("not", true)] {
             if excluded {
                 put("mode", self.mode.map(|mode| mode.name()));
+                put(
+                    "month",
+                    self.month.map(|first| first.strftime("%Y-%m").to_string()).as_deref(),
+                );
             }
             for condition in self.conditions.iter().filter(|each| each.excluded == excluded) {
                 let value = condition.value.as_deref().unwrap_or("!");

@@ -48,11 +48,13 @@ fn question() -> impl Strategy<Value = Question> {
         any_of(Sort::ALL),
     );
     let texts = (option::of(text()), option::of(text()), option::of(text()), option::of(text()));
-    let how = (any::<bool>(), option::of(any_of(Mode::ALL)), any_of(Format::ALL), any::<bool>());
+    let month = option::of((1970_i16..=2999, 1_i8..=12).prop_map(|(y, m)| Date::constant(y, m, 1)));
+    let how =
+        (any::<bool>(), option::of(any_of(Mode::ALL)), any_of(Format::ALL), any::<bool>(), month);
     (choices, texts, how).prop_map(|(choices, texts, how)| {
         let (page, period, versus, by, currency, conditions, interval, sort) = choices;
         let (after, search, id, table) = texts;
-        let (ascending, mode, format, live) = how;
+        let (ascending, mode, format, live, month) = how;
         let currency = currency.map(|code| code.parse().unwrap());
         let conditions = conditions.into_iter().collect();
         Question {
@@ -68,6 +70,7 @@ fn question() -> impl Strategy<Value = Question> {
             after,
             search,
             id,
+            month,
             mode,
             format,
             live,
@@ -113,6 +116,7 @@ fn canonical_form_is_sorted_and_without_defaults() {
         ("to=2026-11-01", "?range=2026-11-01..2026-11-01"),
         ("preset=7d&from=2026-11-01&to=2026-11-28", "?range=7d"),
         ("preset=&from=2026-11-01&to=2026-11-28", "?range=2026-11-01..2026-11-28"),
+        ("range=7d&month=2026-11", "?month=2026-11&range=7d"),
     ] {
         let parsed = parse(query);
         assert_eq!(parsed.question.to_string(), canonical, "{query}");
@@ -135,6 +139,8 @@ fn parts_that_the_page_does_not_follow_are_named() {
             "range does not take “2026-02-30..2026-03-01”. It takes today, 7d, 28d, 90d, 12m, mtd, ytd, all, days such as 2026-11-01..2026-11-28.",
         ),
         ("vs=week", "vs does not take “week”. It takes before, year, none."),
+        ("month=2026-13", "month does not take “2026-13”. It takes a month such as 2026-11."),
+        ("month=2026-11-02", "month does not take “2026-11-02”."),
         ("dir=up", "dir does not take “up”. It takes asc and desc."),
         ("cur=EURO", "cur does not take “EURO”. It takes a code such as EUR."),
         ("part=chart", "part does not take “chart”. It takes live."),

@@ -4,7 +4,10 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
-use crate::world::{Act, ago, charged, customer, each_store, last_month, subscription};
+use crate::{
+    html::{cell, links, section},
+    world::{Act, World, ago, charged, customer, each_store, last_month, subscription},
+};
 
 /// A subscription and the field of its events.
 struct Plan<'a> {
@@ -223,4 +226,30 @@ async fn subscriptions_show_worked_rows() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn month_of_churn_leaves_the_period_of_other_pages() {
+    let world = World::sqlite("UTC").await;
+    let plan = Plan { currency: "USD", nth: 1 };
+    world.happen(&plan.started(last_month(-40), 1900, &json!({}))).await;
+    let left = last_month(-12);
+    world.happen(&[plan.event("cancelled", left, 1900, &json!({}))]).await;
+    let month = left.to_zoned(TimeZone::UTC);
+    let (label, value) = (month.strftime("%b %Y").to_string(), month.strftime("%Y-%m").to_string());
+    let page = world.get("?page=subscriptions&range=90d").await;
+    let to = format!("?month={value}&page=subscriptions&range=90d");
+    let months = links(&page).into_iter().filter(|(text, _)| *text == label);
+    let months: Vec<String> = months.map(|(_, to)| to).collect();
+    // A row beside each of two charts, and the choice above the table.
+    assert_eq!(months, [&*to, &*to, &*to]);
+    assert!(!page.contains("range=2"), "a link changes the period");
+    let page = world.get(&to).await;
+    let title = format!("Churn by plan and reason, {label}");
+    assert!(section(&page, &title).is_some(), "{title}");
+    assert_eq!(cell(&page, &title, "pdt_plan", "MRR").as_deref(), Some("−$19.00"));
+    for (tab, to) in [("Overview", "?range=90d"), ("Payments", "?page=payments&range=90d")] {
+        assert!(links(&page).contains(&(tab.to_owned(), to.to_owned())), "{tab}");
+    }
+    world.end().await;
 }
