@@ -696,3 +696,20 @@ async fn hints_for_a_developer_say_whom_they_address() {
     assert_eq!(addressed("?page=funnel").await, 1, "no checkout");
     assert_eq!(addressed("?page=payment&id=pay_a").await, 1, "no visitor");
 }
+
+#[tokio::test]
+async fn deliveries_page_explains_its_terms() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let shown = page(&over(&ledger, EVERYTHING), "?page=deliveries").await;
+    for text in [
+        "Such a message is a delivery.",
+        "0 not yet in the numbers",
+        "of a delivery that waits now",
+        "failed too often, not tried again",
+        "from Dodo Payments, but not readable",
+        "Sinks: tools that get a copy of each payment",
+        "Dead letters of sinks: copies that did not arrive",
+    ] {
+        assert!(shown.contains(text), "{text}");
+    }
+}

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::{Loader, PAGE_ROWS};
 use crate::{
+    format,
     page::{Block, Sheet, Tile},
     table::{Cell, Column, Kind, Row, Table},
 };
@@ -13,7 +14,7 @@ static SINKS: [Column; 5] = [
     Column::new("sink", "Sink", Kind::Text),
     Column::new("waiting", "Waiting", Kind::Count),
     Column::new("dead", "Dead letters", Kind::Count),
-    Column::new("lag", "Oldest", Kind::Text),
+    Column::new("lag", "Longest wait", Kind::Text),
     Column::new("pause", "Paused for", Kind::Text),
 ];
 static FAILED: [Column; 6] = [
@@ -21,13 +22,13 @@ static FAILED: [Column; 6] = [
     Column::new("type", "Type", Kind::Text),
     Column::new("time", "Received", Kind::Time),
     Column::new("state", "State", Kind::Text),
-    Column::new("failures", "Failures", Kind::Count),
+    Column::new("failures", "Failed attempts", Kind::Count),
     Column::new("error", "Last error", Kind::Text),
 ];
 static LETTERS: [Column; 4] = [
     Column::new("record", "Record", Kind::Id),
     Column::new("sink", "Sink", Kind::Text),
-    Column::new("failures", "Failures", Kind::Count),
+    Column::new("failures", "Failed attempts", Kind::Count),
     Column::new("error", "Last error", Kind::Text),
 ];
 /// The most dead letters of a sink.
@@ -40,20 +41,23 @@ impl Loader<'_> {
         let stats = ledger.stats().await?;
         let last = self.records().limit(1).fetch().await?;
         let last = last.first().map(|record| record.received_at);
+        let text = "Dodo Payments sends this app a message about each payment, refund and change of a subscription. Such a message is a delivery.";
+        let note = Block::Note { text: text.to_owned(), link: None, is_warning: false };
         let tiles = vec![
             Tile::new("waiting", "Waiting", Kind::Count, Cell::Count(stats.pending))
-                .hinted(format!("{} not booked", stats.unbooked)),
-            Tile::new("lag", "Lag", Kind::Text, Cell::text(duration(stats.lag)))
-                .hinted("the longest wait now"),
+                .hinted(format!("{} not yet in the numbers", format::count(stats.unbooked))),
+            Tile::new("lag", "Longest wait", Kind::Text, Cell::text(duration(stats.lag)))
+                .hinted("of a delivery that waits now"),
             Tile::new("dead", "Dead letters", Kind::Count, Cell::Count(stats.dead))
-                .hinted("failed too often"),
+                .hinted("failed too often, not tried again"),
             Tile::new("parked", "Parked", Kind::Count, Cell::Count(stats.parked))
-                .hinted("signed, and not readable"),
+                .hinted("from Dodo Payments, but not readable"),
             Tile::new("last", "Newest payment", Kind::Time, Cell::time(last))
                 .hinted("when its delivery arrived"),
         ];
-        let mut sinks = Table::new("sinks", "Sinks", &SINKS, self.unit);
-        sinks.empty = "The ledger has no sink.";
+        let mut sinks =
+            Table::new("sinks", "Sinks: tools that get a copy of each payment", &SINKS, self.unit);
+        sinks.empty = "No tool gets a copy.";
         let mut letters = Vec::new();
         for name in ledger.sinks() {
             let sink = ledger.sink_stats(name).await?;
@@ -92,8 +96,13 @@ impl Loader<'_> {
                 ])
             })
             .collect();
-        let mut dead = Table::new("dead_letters", "Dead letters of sinks", &LETTERS, self.unit);
-        dead.empty = "No sink refused a record.";
+        let mut dead = Table::new(
+            "dead_letters",
+            "Dead letters of sinks: copies that did not arrive",
+            &LETTERS,
+            self.unit,
+        );
+        dead.empty = "No copy failed too often.";
         dead.rows = letters
             .into_iter()
             .map(|letter| {
@@ -106,9 +115,10 @@ impl Loader<'_> {
             })
             .collect();
         let blocks = vec![
+            note,
             Block::Tiles(self.unit, tiles),
-            Block::Table(sinks),
             Block::Table(failed),
+            Block::Table(sinks),
             Block::Table(dead),
         ];
         Ok(Sheet { blocks, ..Sheet::default() })
