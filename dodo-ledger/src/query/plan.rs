@@ -180,6 +180,12 @@ impl Scope {
                 let folds = by.is_none_or(Dimension::has_sums);
                 let listed = values.filter(|_| !folds);
                 let listed = listed.map(|values| format!(" AND {value} IN ({values})"));
+                let ordered = by == Some(Dimension::Customer) && values.is_none();
+                let (at, value) = match range.filter(|_| ordered) {
+                    Some(range) if self.is_long(range) => ("CAST(at AS BIGINT)", value),
+                    Some(_) => ("at", "+customer"),
+                    None => ("at", value),
+                };
                 let value = match values.filter(|_| folds) {
                     None => value.to_owned(),
                     Some(values) => folded(value, values),
@@ -195,8 +201,6 @@ impl Scope {
                 if let Some(range) = range {
                     let from = binder.bind(range.from.as_microsecond());
                     let until = binder.bind(range.until.as_microsecond());
-                    let ordered = by == Some(Dimension::Customer) && values.is_none();
-                    let at = if ordered && self.is_long(range) { "+at" } else { "at" };
                     text.push_str(&format!(" AND {at} >= {from} AND {at} < {until}"));
                 }
                 text.push_str(&listed.unwrap_or_default());
@@ -217,12 +221,12 @@ impl Scope {
         }
     }
 
-    /// Whether an index of all customers in their order reads fewer rows than a sort of the span costs. A `+`
-    /// keeps the database from the index of the span.
+    /// Whether SQLite reads an index of all customers in their order sooner than it sorts the rows of the span. A
+    /// `+` before a column, or a cast of it, keeps SQLite from an index. PostgreSQL ignores a cast to the same type.
     fn is_long(&self, range: Range) -> bool {
         self.extent.is_some_and(|all| {
             let (from, until) = (range.from.max(all.from), range.until.min(all.until));
-            from.duration_until(until) > all.from.duration_until(all.until) / 4
+            from.duration_until(until) > all.from.duration_until(all.until) / 5
         })
     }
 

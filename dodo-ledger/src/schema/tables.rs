@@ -270,7 +270,7 @@ const V1: &[Sql] = &[
             is_first SMALLINT NOT NULL,
             channel SMALLINT NOT NULL,
             currency " KEY " NOT NULL,
-            PRIMARY KEY (live, currency, at, no)
+            PRIMARY KEY (live, currency, at, no)" (include "customer, net, kind") "
         )" CLUSTERED
     ),
     sql!("CREATE INDEX dodo_money_visitor ON dodo_money (visitor) WHERE visitor > 0"),
