@@ -44,14 +44,13 @@ pub enum Sort {
 /// The place of a row in a list: the next page begins after it. It is valid for the same question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    pub(super) high: i64,
-    pub(super) low: i64,
+    pub(super) number: i64,
     pub(super) value: i64,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.high, self.low, self.value)
+        write!(f, "{}.{}", self.number, self.value)
     }
 }
 
@@ -59,11 +58,10 @@ impl FromStr for Cursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let mut numbers = text.splitn(3, '.').map(str::parse);
-        let mut next = || numbers.next().and_then(Result::ok);
-        match (next(), next(), next()) {
-            (Some(high), Some(low), Some(value)) => Ok(Self { high, low, value }),
-            _ => Err(Error::config("a cursor is three numbers: take it from the page before")),
+        let numbers = text.split_once('.').map(|(number, value)| (number.parse(), value.parse()));
+        match numbers {
+            Some((Ok(number), Ok(value))) => Ok(Self { number, value }),
+            _ => Err(Error::config("a cursor is two numbers: take it from the page before")),
         }
     }
 }
@@ -162,19 +160,19 @@ impl Found {
         Self { by, total, none, rows: Vec::new(), count: 0, next: None }
     }
 
-    /// Takes a row of `nth, part, value, high, low` and sums.
+    /// Takes a row of `nth, part, value, number` and sums.
     pub(super) fn read(all: &mut [Self], mut row: Row) -> Result<(), Error> {
         let nth = usize::try_from(row.int(0)?).unwrap_or_default();
         let Some(found) = all.get_mut(nth) else { return Ok(()) };
         match row.int(1)? {
-            0 => found.total.now = read(&mut row, 5)?,
-            1 => found.none.now = read(&mut row, 5)?,
+            0 => found.total.now = read(&mut row, 4)?,
+            1 => found.none.now = read(&mut row, 4)?,
             2 => {
-                let cursor = Cursor { value: row.int(2)?, high: row.int(3)?, low: row.int(4)? };
-                let now = read(&mut row, 5)?;
+                let cursor = Cursor { value: row.int(2)?, number: row.int(3)? };
+                let now = read(&mut row, 4)?;
                 found.rows.push((cursor, Compared { now, before: None }));
             }
-            _ => found.count = u64::try_from(row.int(5)?).unwrap_or_default(),
+            _ => found.count = u64::try_from(row.int(4)?).unwrap_or_default(),
         }
         Ok(())
     }
@@ -182,7 +180,7 @@ impl Found {
     /// Sorts the rows, and removes the extra row that only shows that more rows exist.
     pub(super) fn arrange(&mut self, order: Order, top: u32) {
         self.rows.sort_by(|(a, _), (b, _)| {
-            let place = (a.high, a.low).cmp(&(b.high, b.low));
+            let place = a.number.cmp(&b.number);
             let place = if order.ascending { place } else { place.reverse() };
             place.then(a.value.cmp(&b.value))
         });

@@ -4,10 +4,13 @@ use super::{
     breakdown::{Cursor, Found, Order, Sort},
     calendar::Range,
     plan::{Binder, Scope},
-    series::{LOW_BITS, PLAIN_SUMS, added, summed, summed_rows, total},
+    series::{PLAIN_SUMS, added, summed, summed_rows, total},
     span::Part,
 };
 use crate::{attribution::Dimension, error::Error, store::Tx};
+
+/// The largest number that decides an order.
+const MOST: &str = "9000000000000000000.0";
 
 /// The rows of a list: its order, its length, and the place where it begins.
 #[derive(Clone, Debug)]
@@ -50,46 +53,49 @@ impl Ranking {
         self.order == Order::default() && self.after.is_none() && self.top >= top
     }
 
-    /// The two parts of the number that decides the order, from the columns of a source.
-    fn number(&self, source: Source) -> (&'static str, &'static str) {
+    /// The number that decides the order, from the columns of a source.
+    fn number(&self, source: Source) -> &'static str {
         match (self.order.by, source) {
-            (Sort::Net, Source::Sums) => ("net_high", "net_low"),
-            (Sort::Net, _) => ("net >> 32", "net & 4294967295"),
-            (Sort::Charges, Source::Rows) => ("0", "CASE WHEN kind <= 3 THEN n ELSE 0 END"),
-            (Sort::Charges, _) => ("0", "charges"),
-            (Sort::NewCustomers, _) => ("0", "firsts"),
+            (Sort::Net, Source::Sums) => {
+                "CAST(net_high AS DOUBLE PRECISION) * 4294967296 + net_low"
+            }
+            (Sort::Net, _) => "net",
+            (Sort::Charges, Source::Rows) => "CASE WHEN kind <= 3 THEN n ELSE 0 END",
+            (Sort::Charges, _) => "charges",
+            (Sort::NewCustomers, _) => "firsts",
         }
     }
 
-    /// All values with the number that decides the order.
+    /// All values with the number that decides the order. A database adds up `DOUBLE PRECISION` sooner than parts of
+    /// a `BIGINT`: exactly within 2^53, and numbers of more than 18 digits as equal ones.
     fn all(&self, sources: &[(Source, String)]) -> String {
         let numbers = sources.iter().map(|(source, rows)| {
-            let (high, low) = self.number(*source);
+            let number = self.number(*source);
             format!(
-                "SELECT value, {high} AS high, {low} AS low FROM ({rows}) AS rows WHERE value <> 0"
+                "SELECT value, CAST({number} AS DOUBLE PRECISION) AS number FROM ({rows}) AS rows
+                 WHERE value <> 0"
             )
         });
         let numbers = numbers.collect::<Vec<_>>().join(" UNION ALL ");
         format!(
-            "SELECT value, CAST(high + (low >> 32) AS BIGINT) AS high, low & {LOW_BITS} AS low
-             FROM (SELECT value, CAST(SUM(high) AS BIGINT) AS high, CAST(SUM(low) AS BIGINT) AS low
-                FROM ({numbers}) AS numbers GROUP BY value) AS ranked"
+            "SELECT value, CAST(CASE WHEN number > {MOST} THEN {MOST} WHEN number < -{MOST} THEN -{MOST}
+                ELSE number END AS BIGINT) AS number
+             FROM (SELECT value, SUM(number) AS number FROM ({numbers}) AS numbers GROUP BY value) AS ranked"
         )
     }
 
     /// The rows of the list and one more, from a table of all values.
     fn shown(&self, binder: &mut Binder, table: &str) -> String {
         let (order, beyond) = if self.order.ascending { ("ASC", ">") } else { ("DESC", "<") };
-        let mut text = format!("SELECT value, high, low FROM {table}");
-        if let Some(Cursor { high, low, value }) = self.after {
-            let (high, low, value) = (binder.bind(high), binder.bind(low), binder.bind(value));
+        let mut text = format!("SELECT value, number FROM {table}");
+        if let Some(Cursor { number, value }) = self.after {
+            let (number, value) = (binder.bind(number), binder.bind(value));
             text.push_str(&format!(
-                " WHERE high {beyond} {high} OR (high = {high} AND (low {beyond} {low}
-                    OR (low = {low} AND value > {value})))"
+                " WHERE number {beyond} {number} OR (number = {number} AND value > {value})"
             ));
         }
         let limit = binder.bind(i64::from(self.top) + 1);
-        text.push_str(&format!(" ORDER BY high {order}, low {order}, value LIMIT {limit}"));
+        text.push_str(&format!(" ORDER BY number {order}, value LIMIT {limit}"));
         text
     }
 }
@@ -132,12 +138,11 @@ pub(super) async fn found(
                 tables.push(format!("top{nth} AS MATERIALIZED ({top})"));
                 selects.push(format!(
                     "SELECT CAST({nth} AS BIGINT) AS nth, CAST(3 AS BIGINT) AS part,
-                        CAST(0 AS BIGINT) AS value, CAST(0 AS BIGINT) AS high, CAST(0 AS BIGINT) AS low,
-                        COUNT(*){} FROM ranked{nth}",
+                        CAST(0 AS BIGINT) AS value, CAST(0 AS BIGINT) AS number, COUNT(*){} FROM ranked{nth}",
                     ", CAST(0 AS BIGINT)".repeat(14)
                 ));
                 let from = format!(
-                    "top{nth}.value, top{nth}.high, top{nth}.low, {PLAIN_SUMS}
+                    "top{nth}.value, top{nth}.number, {PLAIN_SUMS}
                      FROM top{nth} CROSS JOIN sums{nth} WHERE sums{nth}.value = top{nth}.value"
                 );
                 (Some(format!("SELECT value FROM top{nth} UNION ALL SELECT 0")), from)
@@ -147,12 +152,12 @@ pub(super) async fn found(
                 numbers.push(0);
                 let values = binder.list(&numbers);
                 let from = format!(
-                    "value, 0, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value > 0 AND value IN ({values})"
+                    "value, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value > 0 AND value IN ({values})"
                 );
                 (Some(values), from)
             }
             Selection::All => {
-                let from = format!("value, 0, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value > 0");
+                let from = format!("value, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value > 0");
                 (None, from)
             }
         };
@@ -162,9 +167,9 @@ pub(super) async fn found(
         }
         selects.push(format!(
             "SELECT CAST({nth} AS BIGINT) AS nth, CAST(0 AS BIGINT) AS part, CAST(0 AS BIGINT) AS value,
-                CAST(0 AS BIGINT) AS high, CAST(0 AS BIGINT) AS low, {}
+                CAST(0 AS BIGINT) AS number, {}
              FROM sums{nth} HAVING COUNT(*) > 0
-             UNION ALL SELECT {nth}, 1, 0, 0, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value = 0
+             UNION ALL SELECT {nth}, 1, 0, 0, {PLAIN_SUMS} FROM sums{nth} WHERE value = 0
              UNION ALL SELECT {nth}, 2, {from}",
             added()
         ));

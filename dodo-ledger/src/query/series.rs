@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-pub(super) const LOW_BITS: i64 = 0xffff_ffff;
+const LOW_BITS: i64 = 0xffff_ffff;
 /// The sums that are counts.
 const COUNTS: [&str; 5] = ["n", "firsts", "charges", "refunds", "disputes"];
 /// The columns of a group of sums, after its value.

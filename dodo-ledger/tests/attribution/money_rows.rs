@@ -234,7 +234,7 @@ async fn questions_that_cannot_be_answered(store: &TestStore) {
     assert_eq!(usd().group_by(Dimension::Day).rows().await.unwrap_err().kind(), Setup);
     assert_eq!(usd().group_by(Dimension::Currency).rows().await.unwrap_err().kind(), Setup);
     assert_eq!(usd().filter(Dimension::Day, "x").totals().await.unwrap_err().kind(), Setup);
-    assert!("1.2".parse::<Cursor>().is_err() && "x.y.z".parse::<Cursor>().is_err());
+    assert!("1".parse::<Cursor>().is_err() && "x.y".parse::<Cursor>().is_err());
     let empty = usd().group_by(Dimension::Source).rows().await.unwrap();
     assert_eq!((empty.rows.len(), empty.total.now, empty.count), (0, Sums::default(), 0));
     assert!(ledger.money().currencies().await.unwrap().is_empty());

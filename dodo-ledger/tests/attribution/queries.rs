@@ -169,6 +169,8 @@ async fn sums_of_extreme_amounts_are_exact(store: &TestStore) {
         assert_eq!((rows[0].gross, rows[0].tax, rows[0].net), (sum, 0, sum));
         assert_eq!(rows[0].net_major(), dodo_core::internals::minor_to_major(sum, 2));
     }
+    let customers = ledger.money().currency(Currency::USD).group_by(Dimension::Customer);
+    assert_eq!(customers.rows().await.unwrap().rows[0].sums.now.net, sum);
 }
 
 async fn sums_are_per_currency(store: &TestStore) {
