@@ -37,13 +37,18 @@ pub(super) const NOTHING: &str = "CAST(0 AS BIGINT)";
 
 /// The arguments of a statement that is being built. Every value is an argument, never part of the
 /// text.
+///
+/// Each argument is in a cast. With figures about its tables, SQLite plans a statement again for each new value of an
+/// argument without a cast.
 #[derive(Default)]
 pub(super) struct Binder(pub(super) Vec<Arg>);
 
 impl Binder {
     pub(super) fn bind(&mut self, arg: impl Into<Arg>) -> String {
-        self.0.push(arg.into());
-        format!("${}", self.0.len())
+        let arg = arg.into();
+        let kind = if matches!(arg, Arg::Text(_)) { "TEXT" } else { "BIGINT" };
+        self.0.push(arg);
+        format!("CAST(${} AS {kind})", self.0.len())
     }
 
     pub(super) fn list(&mut self, numbers: &[i64]) -> String {
