@@ -29,7 +29,7 @@ pub(crate) fn range_of(
     zone: &TimeZone,
     first: Option<Timestamp>,
 ) -> Range {
-    let range = calendar(period).range(now, zone);
+    let range = calendar(period, now, zone).range(now, zone);
     match (period, first) {
         (Period::Preset(Preset::All), Some(first)) => {
             let first = zone.to_datetime(first.min(now)).date();
@@ -49,12 +49,12 @@ pub(crate) fn range_before(
 ) -> Option<Range> {
     match versus {
         Versus::Nothing => None,
-        Versus::Before => calendar(period).before(now, zone),
-        Versus::Year => calendar(period).year_before(now, zone),
+        Versus::Before => calendar(period, now, zone).before(now, zone),
+        Versus::Year => calendar(period, now, zone).year_before(now, zone),
     }
 }
 
-fn calendar(period: Period) -> query::Period {
+fn calendar(period: Period, now: Timestamp, zone: &TimeZone) -> query::Period {
     match period {
         Period::Days(first, last) => query::Period::Dates(first, last),
         Period::Preset(preset) => match preset {
@@ -65,6 +65,11 @@ fn calendar(period: Period) -> query::Period {
             // Whole months, so that the first and the last column of a chart are not both parts.
             Preset::Months12 => query::Period::Months(13),
             Preset::MonthToDate => query::Period::MonthToDate,
+            Preset::LastMonth => {
+                let this = zone.to_datetime(now).date().first_of_month();
+                let last = this.yesterday().unwrap_or(this);
+                query::Period::Dates(last.first_of_month(), last)
+            }
             Preset::YearToDate => query::Period::YearToDate,
             Preset::All => query::Period::All,
         },
@@ -244,6 +249,17 @@ mod tests {
         ] {
             assert_eq!(interval_of(year, wanted, &zone), interval, "{wanted:?}");
         }
+    }
+
+    #[test]
+    fn last_month_is_whole_and_compared_with_the_month_before() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let period = Period::Preset(Preset::LastMonth);
+        let days = |month| {
+            Range::from_days(date(2026, month, 1), date(2026, month, 1).last_of_month(), &zone)
+        };
+        assert_eq!(range_of(period, now(), &zone, None), days(10));
+        assert_eq!(range_before(period, Versus::Before, now(), &zone), Some(days(9)));
     }
 
     #[test]

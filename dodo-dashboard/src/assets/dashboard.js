@@ -50,12 +50,12 @@ const a=await fetch(u,{headers:tag?{'If-None-Match':tag}:{},credentials:'same-or
 if(a.status===200){const t=a.headers.get('etag');
 if(!t||weak(t)!==weak(tag)){if(swap(await a.text())!==false)tag=t;quiet=Date.now()}}
 else if(a.status!==304)throw a.status;
-if(failed){failed=0;status.textContent='Live'}wait=Date.now()-quiet>6e5?30:10}
-catch{failed++;if(failed===1){wait=10;status.textContent='Not live since '+clock()}else wait=Math.min(wait*2,300)}
+if(failed){failed=0;status.textContent='Up to date'}wait=Date.now()-quiet>6e5?30:10}
+catch{failed++;if(failed===1){wait=10;status.textContent='Not up to date since '+clock()}else wait=Math.min(wait*2,300)}
 busy=false;
 if(again){again=false;return poll()}
 timer=setTimeout(poll,wait*1000)};
 dress(document);
-if(tag){status.textContent='Live';timer=setTimeout(poll,wait*1000);
+if(tag){status.textContent='Up to date';timer=setTimeout(poll,wait*1000);
 document.addEventListener('visibilitychange',()=>{if(!document.hidden)poll()})}
 })();

@@ -108,7 +108,7 @@ impl Loader<'_> {
             Tile::new("open", "Open now", Kind::Count, Cell::Count(now.open))
                 .hinted("under 24 hours old"),
             Tile::new("abandoned", "Abandoned", Kind::Count, Cell::Count(now.abandoned()))
-                .hinted("older, and not paid"),
+                .hinted("older, and nothing paid; a started free trial counts, too"),
             Tile::new("recovered", "Recovered", Kind::Count, Cell::Count(now.recovered))
                 .hinted("paid after a failure"),
             Tile::new("median", "Median time to pay", Kind::Text, Cell::maybe(wait.as_deref())),

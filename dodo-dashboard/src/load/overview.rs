@@ -179,7 +179,10 @@ impl Loader<'_> {
         known.before = Cell::percent(attributed.before);
         known.change = Change::points(attributed.now, attributed.before);
         known.hint = attributed.seen.map(|seen| {
-            format!("of the net of payments; with direct visits {}", format::percent(seen))
+            format!(
+                "of the net of payments has a campaign or site; with direct visits {}",
+                format::percent(seen)
+            )
         });
         Block::Tiles(self.unit, vec![net, payments, customers, average, refunds, known])
     }

@@ -32,7 +32,7 @@ impl Loader<'_> {
         parts.extend(self.products(record));
         let mut text = credit(charge);
         let winner = self.winner(record).await?.map(|id| {
-            text.push_str(" The payment that won this customer:");
+            text.push_str(" The attribution comes from the payment");
             let to = self.question.about(Page::Payment, &id);
             (id, to)
         });
@@ -187,7 +187,7 @@ impl Loader<'_> {
             let first = events.iter().find_map(paid).filter(|first| *first != record.payment_id);
             if let Some(first) = first {
                 let to = self.question.about(Page::Payment, &first);
-                facts.push(("Its first paid charge", Cell::text(first), Some(to)));
+                facts.push(("First paid charge of the subscription", Cell::text(first), Some(to)));
             }
         }
         for (name, value) in [

@@ -33,7 +33,8 @@ impl Loader<'_> {
         let limit = self.rows(PAGE_ROWS);
         let asked = self.asked(order, after, limit).versus(None).group_by(Dimension::Customer);
         let groups = super::money::Groups::from(asked.rows().await?);
-        let mut table = Table::new("people", "Customers", &COLUMNS, self.unit);
+        let mut table =
+            Table::new("people", "Customers with payments or refunds", &COLUMNS, self.unit);
         table.sorts = true;
         table.count = Some(groups.count);
         (table.pages, table.next) = (true, groups.next);

@@ -303,7 +303,7 @@ impl Loader<'_> {
             true => first.strftime("%b %Y").to_string(),
             false => format!("{} to {}", first.strftime("%-d %b"), last.strftime("%-d %b %Y")),
         };
-        let title = format!("Churn by plan and reason, {days}");
+        let title = format!("Churn by plan and reason, {days}, without contraction");
         let mut table = Table::new("losses", title, &LOSSES, self.unit);
         table.empty = "No customer left.";
         let losses = self.mrr_asked().losses(range).await?;

@@ -176,7 +176,7 @@ impl Block {
                 section.card {
                     h2 { "Set-up" }
                     @if checks.iter().any(|check| check.state != CheckState::Works) {
-                        p.hint { "For the developer of this app: the code below a part adds it." }
+                        p.hint { "For the developer of this app: to add a part, use the code below it." }
                     }
                     ul.checks { @for check in checks {
                         li.(check.state.word().replace(' ', "-")) {

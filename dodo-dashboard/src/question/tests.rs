@@ -136,7 +136,7 @@ fn parts_that_the_page_does_not_follow_are_named() {
         ),
         (
             "range=2026-02-30..2026-03-01",
-            "range does not take “2026-02-30..2026-03-01”. It takes today, 7d, 28d, 90d, 12m, mtd, ytd, all, days such as 2026-11-01..2026-11-28.",
+            "range does not take “2026-02-30..2026-03-01”. It takes today, 7d, 28d, 90d, 12m, mtd, last-month, ytd, all, days such as 2026-11-01..2026-11-28.",
         ),
         ("vs=week", "vs does not take “week”. It takes before, year, none."),
         ("month=2026-13", "month does not take “2026-13”. It takes a month such as 2026-11."),

@@ -171,7 +171,7 @@ named! {
 }
 
 named! {
-    /// A period that ends now.
+    /// A period by its name.
     Preset {
         Today = "today",
         Days7 = "7d",
@@ -179,6 +179,7 @@ named! {
         Days90 = "90d",
         Months12 = "12m",
         MonthToDate = "mtd",
+        LastMonth = "last-month",
         YearToDate = "ytd",
         All = "all",
     }
@@ -193,6 +194,7 @@ impl Preset {
             Self::Days90 => "Last 90 days",
             Self::Months12 => "12 months and this one",
             Self::MonthToDate => "Month to date",
+            Self::LastMonth => "Last month",
             Self::YearToDate => "Year to date",
             Self::All => "All time",
         }

@@ -387,7 +387,7 @@ async fn pages_show_worked_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn renewal_names_the_payment_that_won_the_customer() {
+async fn renewal_names_the_payment_that_its_attribution_comes_from() {
     let of = |name: &str, session: Option<&str>| json!({ "customer": customer(name), "checkout_session_id": session });
     let visit = json!({ "campaign": { "source": "newsletter", "campaign_id": "spring" } });
     let acts = [
@@ -415,7 +415,7 @@ async fn renewal_names_the_payment_that_won_the_customer() {
             let shown = world.get(&format!("?page=payment&id={payment}")).await;
             let said = text(&shown);
             assert!(said.contains("Credited to newsletter / spring."), "{payment}");
-            let named = said.split_once("The payment that won this customer: ");
+            let named = said.split_once("The attribution comes from the payment ");
             let named = named.and_then(|(_, rest)| Some(rest.split_once("Money")?.0));
             assert_eq!(named, winner, "{payment}");
         }
