@@ -46,8 +46,9 @@ async fn signatures() {
     let refused = |name: &str, delivery: Delivery| {
         named(name, delivery).problem(401, "signature_invalid").callbacks([]).upstream([])
     };
-    let signed_as = |signature: String| Delivery { signature, ..good() };
-    let right = good().signature;
+    let signed = good();
+    let signed_as = |signature: String| Delivery { signature, ..signed.clone() };
+    let right = &signed.signature;
     let stranger = Delivery::signed(STRANGERS_KEY, "msg_1", now(), SUCCEEDED);
 
     let mut cases = vec![
